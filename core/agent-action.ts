@@ -12,7 +12,7 @@ export type AgentAction =
   | { readonly kind: 'announce'; readonly announce: AnnounceContent }
   /** Make a link; answered by `peer-connected` or `peer-disconnected`. */
   | { readonly kind: 'connect'; readonly peer: PeerEntry }
-  /** Close the link and forget the peer's requests and uploads; they get no further inputs. */
+  /** Close the link; not answered by `peer-disconnected`. Its transfers break off and end by their own inputs. */
   | { readonly kind: 'disconnect'; readonly peer: AgentId; readonly why: string }
   | { readonly kind: 'tell'; readonly peer: AgentId; readonly message: PeerMessage }
   /** The same to every connected neighbour. */
@@ -41,7 +41,16 @@ export type AgentAction =
 /** What the state knows of an {@link Announce}; the driver adds who and where the agent is. */
 export type AnnounceContent = Omit<
   Announce,
-  'job' | 'manifestDigest' | 'agentId' | 'bootId' | 'host' | 'port' | 'zone' | 'linkBytesPerSecond' | 'progress'
+  | 'job'
+  | 'manifestDigest'
+  | 'chunkLengthBytes'
+  | 'agentId'
+  | 'bootId'
+  | 'host'
+  | 'port'
+  | 'zone'
+  | 'linkBytesPerSecond'
+  | 'progress'
 >;
 
 export type UploadRefusal =

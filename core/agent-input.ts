@@ -27,7 +27,13 @@ export type AgentInput =
   /** Last byte handed to the network, or given up; follows every `serve-chunk`. */
   | { readonly kind: 'upload-ended'; readonly upload: UploadId; readonly sentBytes: Bytes; readonly complete: boolean }
   /** The first time: the first bytes lie on disk and can be passed on. Later: at most every `progressIntervalMs`. */
-  | { readonly kind: 'chunk-progressed'; readonly chunk: ChunkIndex; readonly source: ChunkSource }
+  | {
+      readonly kind: 'chunk-progressed';
+      readonly chunk: ChunkIndex;
+      readonly source: ChunkSource;
+      /** The sender says that it only passes the chunk on: it has not verified it. */
+      readonly passedOn: boolean;
+    }
   /** All bytes are on disk and their SHA-256 is the manifest's. */
   | {
       readonly kind: 'chunk-verified';

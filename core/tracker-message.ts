@@ -10,6 +10,8 @@ export type Announce = {
   readonly job: JobId;
   /** SHA-256 of the manifest: agents of different bytes under one id never meet. */
   readonly manifestDigest: string;
+  /** Nominal, from the manifest: leases are paced by the time one chunk takes. */
+  readonly chunkLengthBytes: Bytes;
   readonly agentId: AgentId;
   readonly bootId: BootId;
   /** `undefined`: the tracker takes the address that the announce came from. */
@@ -19,7 +21,10 @@ export type Announce = {
   /** `left` removes the agent from the roster; anything else makes it live. */
   readonly state: 'fetching' | 'seeding' | 'left';
   readonly have: ChunkSet;
-  /** Leases the agent still works on: this renews them, and tells a tracker that lost its memory. */
+  /**
+   * All leases the agent holds, also those whose start has not come: this renews them, and tells a tracker that lost its
+   * memory. A lease that the tracker gave and that is not named here is free again: its answer was lost.
+   */
   readonly pulling: readonly ChunkIndex[];
   /** Leases it gives back unused (its disk, its link or the origin failed it). */
   readonly returned: readonly ChunkIndex[];
@@ -51,7 +56,7 @@ export type AgentProgress = {
 export type AnnounceAnswer = {
   readonly peers: readonly PeerEntry[];
   readonly leases: readonly Lease[];
-  /** When to announce again for a lease, if none or too few were given but more may be had; `undefined`: none left. */
+  /** When to announce again for a lease: the agent's place in the queue. `undefined`: no chunk is free for this agent. */
   readonly leaseInMs: Millis | undefined;
   /** When to announce again at the latest. */
   readonly announceInMs: Millis;
