@@ -27,6 +27,8 @@ export interface PeerTransport {
     readonly lengthBytes: Bytes;
     readonly sink: (slice: Uint8Array) => Promise<void>;
     readonly signal: AbortSignal;
+    /** Called once, before the first slice: whether the sender itself still waits for the chunk to verify it. */
+    readonly onHead: (head: { readonly passedOn: boolean }) => void;
   }): Promise<DownloadOutcome>;
   /** Answer an `onUploadAsked`; the bytes come from the chunk store, also while they still arrive there. */
   serve(upload: UploadId, chunk: ChunkIndex): void;
