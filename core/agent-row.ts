@@ -25,8 +25,8 @@ export type AgentRow = {
   readonly lastAnnounceAt: Millis;
   /** Earlier runs of the same agent, oldest first: what they still say is no longer true. */
   readonly replacedBoots: readonly BootId[];
-  /** Its turn to get a lease; `undefined` while it does not queue. */
-  ticketAt: Millis | undefined;
+  /** Its place in the queue for leases; `undefined` while it does not queue. */
+  ticket: number | undefined;
   /** `neighbourCount`, and the agents it was handed to or got handed since: links that stand or will. */
   expectedNeighbourCount: number;
   /** Since its last announce. At most `config.lease.lostReporters`. */
@@ -55,7 +55,7 @@ export function nextRow(previous: AgentRow | undefined, announce: AddressedAnnou
     joinedAt: known?.joinedAt ?? now,
     lastAnnounceAt: now,
     replacedBoots: known || !previous ? (previous?.replacedBoots ?? []) : withReplaced(previous),
-    ticketAt: known?.ticketAt,
+    ticket: known?.ticket,
     expectedNeighbourCount: announce.neighbourCount,
     lostReports: [],
   };

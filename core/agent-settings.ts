@@ -1,3 +1,4 @@
+import { config } from './config.ts';
 import type { AgentId } from './ids.ts';
 
 /** What one agent's state must be told of its machine and its job. */
@@ -13,10 +14,8 @@ export type AgentSettings = {
   readonly flowsPerLink: number;
 };
 
-/** Slot counts from the number of flows that fill the link (design section 5.4). */
-export type SlotCounts = { readonly uploads: number; readonly downloads: number };
-
-export function slotCounts(flowsPerLink: number): SlotCounts {
-  // f + 4 uploads and floor(1.25 f) + 4 downloads (field/policy.md: 8,8 / 10,12 / 12,14 / 16,16 gives 1.229 / 1.097 / 1.088 / 1.112).
-  return { uploads: flowsPerLink + 4, downloads: Math.floor(1.25 * flowsPerLink) + 4 };
+/** Uploads, and downloads from peers, at one time (design section 5.4). */
+export function slotCount(flowsPerLink: number): number {
+  const { slotsPerFlowPercent, slotsSpare } = config.exchange;
+  return Math.floor((flowsPerLink * slotsPerFlowPercent) / 100) + slotsSpare;
 }

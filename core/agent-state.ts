@@ -191,6 +191,7 @@ export class AgentState {
     this.#gained(chunk, source, now);
     this.#holdings.keep(download, now);
     this.#exchange.downloadEnded(download);
+    this.#exchange.confirm(download);
     this.#exchange.refresh();
     this.#pulls.verified(download);
     if (source.kind === 'origin') this.#discovery.leaseEnded(now);

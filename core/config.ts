@@ -35,6 +35,8 @@ export const config = {
     openFilesMax: 128,
     /** File operations at one time while a tree is made, scanned or synced: more than the thread pool has threads. */
     fileOperationsMax: 16,
+    /** With more files than this the whole file system is synced instead of each of them: 100,000 single syncs took 19 s on two busy cores. *guess* */
+    syncEachMax: 1000,
     /** One read of a hashing thread. *guess*: fits the second-level cache. */
     hashReadBytes: 1 * MiB,
     /** Hashing threads; fewer where there are fewer processors. SHA-256 runs at 1.3-1.5 GiB/s each, most disks are slower than 8. */
@@ -80,12 +82,15 @@ export const config = {
   exchange: {
     /** Where nothing is known of the machine's link: one flow fills it. */
     flowsPerLink: 1,
-    /** Concurrent uploads where one flow fills the link: f + 4 with f = 1 (field/policy.md, lab: 5 is best of 1..12). */
-    uploadSlots: 5,
+    /**
+     * Chunks sent at one time, and chunks received from peers at one time: flows that fill the link x this / 100, and so
+     * many more. As many one way as the other: with sender offers 60 machines took 1.115 (U,D = 12,14), 1.063 (14,14),
+     * 1.067 (16,16), 1.103 (16,14), 1.261 (10,14) of the bound (sim/, headline link, `--join-spread 0`).
+     */
+    slotsPerFlowPercent: 125,
+    slotsSpare: 4,
     /** Requests served after those, first come first served; further ones hear `busy` (Q = 0 / 1 / 2 / 4: 1.136 / 1.108 / 1.088 / 1.097). */
     uploadQueueMax: 2,
-    /** Chunks asked of peers at one time: floor(1.25 f) + 4 (same source). */
-    downloadsMax: 5,
     /** With few neighbours, how many chunks one of them may send us at once, to hide the round trip between two. *guess* */
     downloadsPerPeerMax: 4,
     /** `have` and `arriving` wait this long for company (d = 0 / 1 / 5 / 20 ms: 1.082 / 1.088 / 1.102 / 1.134). */
@@ -101,7 +106,7 @@ export const config = {
     /** Quarantine after a bad chunk from a sender that said it had verified it: for good, as far as one job goes. */
     corruptQuarantineMs: 3_600_000,
     /** After a bad chunk that the sender only passed on, after silence, or a wrong length: doubles with each strike. */
-    strikeQuarantineMs: 5_000,
+    strikeQuarantineMs: 20_000,
     /** Strikes of one peer before it counts as `corruptQuarantineMs`. libtorrent's smart-ban imitations use 3. */
     strikesMax: 3,
     quarantineRecordsMax: 1024,
@@ -115,6 +120,8 @@ export const config = {
   origin: {
     /** Pulls from the origin one agent keeps going. S3 gives 85-90 MB/s a connection (field/theory.md 3.3). */
     pullsMax: 32,
+    /** Leases one agent holds: some beyond its pulls, so that none of them waits for the tracker's round trip. */
+    leasesMax: 48,
     /** Tries of one chunk whose bytes from the origin have the wrong hash before the job fails. */
     corruptTriesMax: 3,
     /** Wait before a chunk is asked of the origin again after a failure; doubles, with jitter, up to the maximum. */
@@ -222,7 +229,9 @@ export const config = {
   lease: {
     /** Outstanding leases in one zone before anything is known of the origin (field/policy.md: base 3 / 6 / 12: 1.31 / 1.12 / 1.14). */
     outstandingBase: 6,
-    /** Outstanding grows to base + this x (completions a second) x (shortest completion time). */
+    /** Until the first completion, where no agent knows its link. More would share a slow line and hide how long one takes. *guess*: two, for one holder may die. */
+    outstandingAtStart: 2,
+    /** Outstanding grows to base + this x ((completions a second) x (shortest completion time) - 1). */
     outstandingPerBdp: 2,
     outstandingMax: 512,
     /** A lease that no announce renewed. Neighbours of a dead holder report it sooner (`lost`). */
@@ -232,6 +241,8 @@ export const config = {
     /** Asked again for a lease after so long, times the place in the queue, while the origin's rate is unknown. *guess* */
     retryMs: 50,
     retryMsMax: 2_000,
+    /** Of the agents of one zone that queue, where no link is known. *guess*: half of what one process answers, on one core. */
+    asksPerSecondMax: 2_000,
     /** Leases to an agent on its first announce: it may be the first of a thousand that start together. It asks again `retryMs` later. */
     newcomerMax: 1,
     /** Tokens of the lease clock a chunk time of the typical link (0.9 / 1.0 / 1.1 / 1.25 / 2: 1.163 / 1.069 / 1.091 / 1.102 / 1.169, N = 300; an S3-like origin bears 4). */
@@ -240,12 +251,14 @@ export const config = {
     tokenBurst: 4,
     /** A token due this soon is given at once, with a start offset: hides the way to the tracker and back (field/policy.md). */
     tokenAheadMs: 15,
-    /** From lease to delivered, on a known link, before one was seen: tracker 30 ms + first byte 30 ms (field/policy.md, Lmin). */
-    completionMsAssumed: 60,
-    /** Completions are counted for so long, or for the shortest completion time if that is longer, before they make a rate. *guess* */
+    /** From lease to delivered, on a known link, before one was seen: tracker 30 ms + first byte 30 ms (field/policy.md, Lmin), and the next announce that tells of it. At the headline this gives a window of 144 (80 to 165 do no harm). */
+    completionMsAssumed: 70,
+    /** Completions are counted for so long before they make a rate: announces bunch them. *guess* */
     rateSampleMsMin: 100,
-    /** How long the best completion rate and the shortest completion time are believed (BBR's min-RTT filter: 10 s). */
-    estimateMsMax: 10_000,
+    /** And for so many shortest completion times: leases that started together end together. 16 agents on 20 Mbit/s, links unknown: with 1 / 2 / 4 at most 14 / 10 / 9 leases are out, and each step grows slower (throw-away probe of the tracker). */
+    rateSampleCompletions: 2,
+    /** How long the best completion rate is believed. *guess*: BBR's longest filter. */
+    rateMsMax: 10_000,
     /** Of the median link, in percent; below it an agent gets no leases while another can take them (with: 1.177, without: 1.038). */
     slowLinkPercent: 50,
     /** How long a tracker without memory lets running agents tell what they pull before it leases: one announce interval. */
@@ -282,6 +295,8 @@ export const config = {
     jobsMax: 1_000,
     /** Peers in one answer. */
     peersPerAnswerMax: 32,
+    /** Agents looked at for one answer. At it those found so far are handed out: who has few neighbours asks for itself. *guess*: eight for each peer. */
+    peerDrawsMax: 256,
     announceBytesMax: 1 * MiB,
   },
   peers: {
@@ -314,6 +329,8 @@ export const config = {
     streamResetsPerSecond: 33,
     /** Read from disk and written to the network at one time. Small, for a cancel leaks what was queued (field/prototype.md, pitfall 1). */
     uploadSliceBytes: 128 * 1024,
+    /** One slice not taken by the network for so long: the requester does not read, and its upload ends. *guess*: twice `exchange.stalledMs`, at which an honest one has given up. */
+    uploadStalledMs: 10_000,
     /** Slice buffers kept for reuse: two an upload for 32 uploads. More are allocated when needed, and not kept. */
     uploadBuffersKept: 64,
     /** Received but not yet taken by the disk, one download; then its stream is paused and HTTP/2 flow control holds the sender. */
@@ -330,8 +347,10 @@ export const config = {
     streamWindowBytesStart: 256 * 1024,
     streamWindowBytesMin: 32 * 1024,
     streamWindowBytesMax: 4 * MiB,
-    /** Of a loaded round trip, what is believed to be path and event loop rather than our own queue. *guess* that gives 32 KiB at 20 Mbit/s and 64 KiB at 40. */
-    roundTripSlackMs: 20,
+    /** Of a loaded round trip, what is believed to be path and event loop rather than our own queue. *guess* that gives 32 KiB where five flows share 20 Mbit/s. */
+    roundTripSlackMs: 10,
+    /** The window changes no sooner after its last change: evidence of before and after must not mix. *guess* */
+    streamWindowHoldMs: 3_000,
   },
   demo: {
     /** An agent that was asked to leave has so long to say goodbye; then it is killed. *guess* */

@@ -27,8 +27,8 @@ export class Discovery {
   #hasFreeLeases = true;
   #isToppedUp = false;
   #isLeaving = false;
-  /** Nobody gives us anything: pulls from the origin without a lease, until somebody does. */
-  #isRescuing = false;
+  /** Since when nobody gave us anything: pulls from the origin without a lease, until the tracker gives us one again. */
+  #rescuingSince: Millis | undefined;
   /** What the announce under way carried, to say it again should it fail. */
   #told: { readonly returned: readonly ChunkIndex[]; readonly pulling: readonly ChunkIndex[] } | undefined;
 
@@ -56,8 +56,7 @@ export class Discovery {
   }
 
   rung(now: Millis): DiscoveryRung {
-    if (this.#isRescuing) return 'origin-alone';
-    if (this.#awayForMs(now) === undefined) return 'tracker';
+    if (this.#awayForMs(now) === undefined) return this.#rescuingSince === undefined ? 'tracker' : 'origin-alone';
     return this.#hood.neighbours.size > 0 ? 'rendezvous' : 'origin-alone';
   }
 
@@ -67,6 +66,7 @@ export class Discovery {
     this.#told = undefined;
     for (const peer of answer.peers) this.#hood.meet(peer, now);
     this.#pulls.granted(answer.leases, now);
+    if (answer.leases.length > 0) this.#rescuingSince = undefined;
     this.#hasFreeLeases = answer.leaseInMs !== undefined;
     if (answer.leaseInMs !== undefined && this.#pulls.leasesWanted(now) > 0)
       this.#announcer.urge(now + answer.leaseInMs);
@@ -103,14 +103,22 @@ export class Discovery {
     this.#out.push({ kind: 'announce', announce });
   }
 
-  /** Called now and then: with the tracker away, or none at all, or nobody who gives us anything, lease to oneself. */
+  /**
+   * Called now and then: with the tracker away, or none at all, or nobody who gives us anything, lease to oneself. The
+   * tracker may think that a chunk is in the zone because a liar says so: when others have begun to give us what they
+   * rescued, the rest must still be rescued, or each round of it would wait for `rescueAfterMs`.
+   */
   fallBack(now: Millis): void {
-    if (this.#isLeaving || this.#holdings.have.isFull) return;
+    if (this.#isLeaving || this.#holdings.have.isFull) {
+      this.#rescuingSince = undefined;
+      return;
+    }
+    const isStuck = now - this.#holdings.gainedAt >= config.announce.rescueAfterMs;
+    if (isStuck) this.#rescuingSince ??= now;
     const awayForMs = this.#awayForMs(now);
-    const stuckForMs = now - this.#holdings.gainedAt - config.announce.rescueAfterMs;
-    this.#isRescuing = awayForMs === undefined && stuckForMs >= 0;
-    if (awayForMs !== undefined) this.#pulls.leaseToSelf('unseen', awayForMs, now);
-    else if (this.#isRescuing) this.#pulls.leaseToSelf('any', stuckForMs, now);
+    if (this.#rescuingSince !== undefined) {
+      this.#pulls.leaseToSelf(isStuck ? 'nobody' : 'givers', now - this.#rescuingSince, now);
+    } else if (awayForMs !== undefined) this.#pulls.leaseToSelf('neighbours', awayForMs, now);
   }
 
   #awayForMs(now: Millis): Millis | undefined {

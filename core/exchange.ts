@@ -1,6 +1,6 @@
 import type { UploadRefusal } from './agent-action.ts';
 import type { ChunkFailure, UploadId } from './agent-input.ts';
-import { type AgentSettings, type SlotCounts, slotCounts } from './agent-settings.ts';
+import { type AgentSettings, slotCount } from './agent-settings.ts';
 import { pickAsk } from './ask-picker.ts';
 import { unreachable } from './assert.ts';
 import { config } from './config.ts';
@@ -25,7 +25,8 @@ export class Exchange {
   readonly #hood: Neighbourhood;
   readonly #out: Outbox;
   readonly #rng: Rng;
-  readonly #slots: SlotCounts;
+  /** Uploads at one time, and as many downloads from peers. */
+  readonly #slots: number;
   readonly #uploads = new UploadSlots();
   /** Offers of ours that are not answered; each holds a slot. */
   #offersOut = 0;
@@ -40,7 +41,7 @@ export class Exchange {
     this.#hood = hood;
     this.#out = out;
     this.#rng = rng;
-    this.#slots = slotCounts(settings.flowsPerLink);
+    this.#slots = slotCount(settings.flowsPerLink);
     this.#servedAt = now;
   }
 
@@ -156,9 +157,17 @@ export class Exchange {
   }
 
   downloadEnded(download: Download): void {
-    if (download.source.kind !== 'peer') return;
-    const neighbour = this.#hood.neighbours.find(download.source.peer);
+    const neighbour = this.#senderOf(download);
     if (neighbour && neighbour.requestCount > 0) neighbour.requestCount -= 1;
+  }
+
+  /** The sender hears at once, not with the next batch of news: its slot is waiting for our word. */
+  confirm(download: Download): void {
+    const neighbour = this.#senderOf(download);
+    if (!neighbour) return;
+    neighbour.hasGiven = true;
+    const message = { kind: 'update', have: [download.chunk], arriving: [], dropped: [] } as const;
+    this.#out.push({ kind: 'tell', peer: neighbour.entry.agentId, message });
   }
 
   /** Everything that waits on a clock: stalled transfers, unanswered offers, slots never confirmed, nothing offered. */
@@ -172,19 +181,23 @@ export class Exchange {
     if (now - this.#servedAt >= config.exchange.askAfterMs) this.#ask(now);
   }
 
+  #senderOf(download: Download): Neighbour | undefined {
+    return download.source.kind === 'peer' ? this.#hood.neighbours.find(download.source.peer) : undefined;
+  }
+
   get #freeSlots(): number {
-    return this.#slots.uploads - this.#uploads.taken - this.#offersOut;
+    return this.#slots - this.#uploads.taken - this.#offersOut;
   }
 
   /** With few neighbours each may get several slots; with many, one each, so that the load spreads. */
   get #slotsPerNeighbour(): number {
-    const share = Math.ceil(this.#slots.uploads / Math.max(1, this.#hood.neighbours.size));
+    const share = Math.ceil(this.#slots / Math.max(1, this.#hood.neighbours.size));
     return Math.min(share, config.exchange.downloadsPerPeerMax);
   }
 
   #offerOne(now: Millis): void {
     const limits = {
-      downloadsMax: this.#slots.downloads,
+      downloadsMax: this.#slots,
       perNeighbourMax: this.#slotsPerNeighbour,
       rarestOf: config.exchange.rarestOf,
     };
@@ -241,7 +254,7 @@ export class Exchange {
 
   #whyDecline(neighbour: Neighbour, chunk: ChunkIndex): 'had' | 'full' | undefined {
     if (!this.#holdings.lacks(chunk)) return 'had';
-    if (this.#isLeaving || this.#holdings.downloads.fromPeers >= this.#slots.downloads) return 'full';
+    if (this.#isLeaving || this.#holdings.downloads.fromPeers >= this.#slots) return 'full';
     return neighbour.requestCount >= config.exchange.downloadsPerPeerMax ? 'full' : undefined;
   }
 
@@ -292,7 +305,7 @@ export class Exchange {
     this.#servedAt = now;
     const start = this.#rng.below(list.length);
     for (let step = 0; step < list.length; step += 1) {
-      if (this.#holdings.downloads.fromPeers >= this.#slots.downloads) return;
+      if (this.#holdings.downloads.fromPeers >= this.#slots) return;
       const neighbour = list[(start + step) % list.length] as Neighbour;
       const chunk = neighbour.requestCount === 0 ? pickAsk(this.#holdings, neighbour, this.#rng) : undefined;
       if (chunk !== undefined) this.#request(neighbour, chunk, now);

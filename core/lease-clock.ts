@@ -12,8 +12,8 @@ export type LeaseAsk = {
   readonly held: number;
   /** This is its first announce. */
   readonly isNewcomer: boolean;
-  /** Its turn, if it queues. */
-  readonly ticketAt: Millis | undefined;
+  /** Its place in the queue, if it has one. */
+  readonly ticket: number | undefined;
 };
 
 /** The zone at this moment. */
@@ -32,7 +32,9 @@ export type ZoneLoad = {
 export type LeaseClockState = {
   readonly estimate: OriginEstimateState;
   readonly nextTokenAt: Millis;
-  readonly lastTicketAt: Millis;
+  readonly turn: number;
+  readonly turnAt: Millis;
+  readonly lastTicket: number;
 };
 
 /**
@@ -40,13 +42,17 @@ export type LeaseClockState = {
  * together at the end (all at once: 2.0x, paced: 1.09x; field/policy.md). Three rules, each with its own words:
  * - the WINDOW bounds the leases outstanding: a base, plus twice what is on its way to and from the origin;
  * - TOKENS, one each chunk time of the typical link, where links are known: a lease takes one and starts when it is due;
- * - TICKETS give those who must wait their turn, one each token time, so that agents come back one after another.
+ * - TICKETS number the agents that must wait. Turns go by at the pace of leases, so that agents come one after another,
+ *   and go by in any case, so that nobody waits for those who do not come.
  */
 export class LeaseClock {
   readonly estimate: OriginEstimate;
   /** When the next token is due. In the past: tokens wait, at most `tokenBurst` of them. */
   #nextTokenAt: Millis = 0;
-  #lastTicketAt: Millis = 0;
+  /** Tickets up to this one have had their turn; a fraction is the time since. */
+  #turn = 0;
+  #turnAt: Millis = 0;
+  #lastTicket = 0;
 
   constructor(estimate: OriginEstimate) {
     this.estimate = estimate;
@@ -55,19 +61,32 @@ export class LeaseClock {
   static restore(state: LeaseClockState): LeaseClock {
     const clock = new LeaseClock(OriginEstimate.restore(state.estimate));
     clock.#nextTokenAt = state.nextTokenAt;
-    clock.#lastTicketAt = state.lastTicketAt;
+    clock.#turn = state.turn;
+    clock.#turnAt = state.turnAt;
+    clock.#lastTicket = state.lastTicket;
     return clock;
   }
 
   get state(): LeaseClockState {
-    return { estimate: this.estimate.state, nextTokenAt: this.#nextTokenAt, lastTicketAt: this.#lastTicketAt };
+    return {
+      estimate: this.estimate.state,
+      nextTokenAt: this.#nextTokenAt,
+      turn: this.#turn,
+      turnAt: this.#turnAt,
+      lastTicket: this.#lastTicket,
+    };
   }
 
   /** Most leases outstanding at one time. `tokenMs` as in {@link ZoneLoad}. */
   window(tokenMs: Millis | undefined): number {
-    // Tokens are what is aimed for: the window must not hold them back just because few completions were seen yet.
-    const perMs = Math.max(this.estimate.completionsPerMs ?? 0, tokenMs === undefined ? 0 : 1 / tokenMs);
-    const onTheWay = perMs * (this.estimate.shortestMs ?? limits.completionMsAssumed);
+    const { completionsPerMs = 0, shortestMs = limits.completionMsAssumed, hasSeenCompletions } = this.estimate;
+    // Nothing is known of origin and links: a few leases find out, alone, how long one takes.
+    if (tokenMs === undefined && !hasSeenCompletions) return limits.outstandingAtStart;
+    // Tokens are what is aimed for: few completions seen yet must not hold them back.
+    const aimedInPipe = tokenMs === undefined ? 0 : limits.completionMsAssumed / tokenMs;
+    const chunksInPipe = Math.max(aimedInPipe, completionsPerMs * shortestMs);
+    // One chunk at a time is in transfer; the others are on their way (field/policy.md: Lmin is without chunk / link).
+    const onTheWay = Math.max(0, chunksInPipe - 1);
     const window = limits.outstandingBase + Math.floor(limits.outstandingPerBdp * onTheWay);
     return Math.min(window, limits.outstandingMax);
   }
@@ -87,18 +106,19 @@ export class LeaseClock {
     return this.#takeTokens(allowed, load.outstanding, load.tokenMs, now);
   }
 
-  /** The asker's place in the queue: the one it has, or a new one at the end. At most `retryMsMax` away. */
-  ticketFor(ask: LeaseAsk, load: ZoneLoad, now: Millis): Millis {
-    if (ask.ticketAt !== undefined && ask.ticketAt > now + limits.tokenAheadMs) return ask.ticketAt;
-    const end = Math.max(now, this.#lastTicketAt, load.tokenMs === undefined ? 0 : this.#nextTokenAt);
-    this.#lastTicketAt = Math.min(end + this.ticketMs(load.tokenMs), now + limits.retryMsMax);
-    return this.#lastTicketAt;
+  /** The asker's place in the queue: the one it has, or a new one at the end. */
+  ticketFor(ask: LeaseAsk, load: ZoneLoad, now: Millis): number {
+    this.#passTurns(load, now);
+    if (ask.ticket !== undefined && !this.#isDue(ask.ticket, load)) return ask.ticket;
+    this.#lastTicket = Math.max(this.#turn, this.#lastTicket) + 1;
+    return this.#lastTicket;
   }
 
-  /** Time between two tickets. */
-  ticketMs(tokenMs: Millis | undefined): Millis {
-    const { completionsPerMs } = this.estimate;
-    return tokenMs ?? (completionsPerMs === undefined ? limits.retryMs : 1 / completionsPerMs);
+  /** When to come with the ticket: a little early, as leases are given a little early; within `retryMsMax` in any case. */
+  waitMs(ticket: number, load: ZoneLoad, now: Millis): Millis {
+    this.#passTurns(load, now);
+    const waitMs = (ticket - this.#turn) * this.#ticketMs(load) - limits.tokenAheadMs;
+    return Math.max(Math.min(waitMs, this.#longestWaitMs(load)), config.announce.gapMs);
   }
 
   /**
@@ -106,12 +126,38 @@ export class LeaseClock {
    * just delivered would otherwise take again the very place that it freed, and the same few would pull everything.
    */
   #isTurnOf(ask: LeaseAsk, load: ZoneLoad, now: Millis): boolean {
+    this.#passTurns(load, now);
     const window = this.window(load.tokenMs);
-    if (load.leasingCount <= window || this.#lastTicketAt <= now) return true;
-    if (ask.ticketAt !== undefined && ask.ticketAt <= now + limits.tokenAheadMs) return true;
+    if (load.leasingCount <= window || this.#lastTicket <= this.#turn) return true;
+    // Turns mean nothing before it is known how fast they should go by.
+    if (load.tokenMs === undefined && this.estimate.completionsPerMs === undefined) return true;
+    if (ask.ticket !== undefined && this.#isDue(ask.ticket, load)) return true;
     // Those who queue do not come, or not in time: better out of turn than not at all.
     const tokensWait = load.tokenMs === undefined || this.#nextTokenAt + load.tokenMs <= now;
     return load.outstanding === 0 || (load.outstanding * 2 < window && tokensWait);
+  }
+
+  #isDue(ticket: number, load: ZoneLoad): boolean {
+    return ticket <= this.#turn + limits.tokenAheadMs / this.#ticketMs(load);
+  }
+
+  #passTurns(load: ZoneLoad, now: Millis): void {
+    this.#turn += Math.max(0, now - this.#turnAt) / this.#ticketMs(load);
+    this.#turnAt = now;
+  }
+
+  /** Time between two turns: one for each lease that the window has room for, if it fills as it may. */
+  #ticketMs({ tokenMs }: ZoneLoad): Millis {
+    if (tokenMs !== undefined) return tokenMs;
+    const { completionsPerMs } = this.estimate;
+    return completionsPerMs === undefined ? limits.retryMs : 1 / (limits.outstandingPerBdp * completionsPerMs);
+  }
+
+  /** A pace that is only measured may soon be a faster one: come back when that may be known, if the tracker bears it. */
+  #longestWaitMs({ tokenMs, leasingCount }: ZoneLoad): Millis {
+    if (tokenMs !== undefined) return limits.retryMsMax;
+    const bearableMs = (leasingCount * 1000) / limits.asksPerSecondMax;
+    return Math.min(Math.max(bearableMs, this.estimate.shortestMs ?? limits.retryMs), limits.retryMsMax);
   }
 
   #takeTokens(allowed: number, outstanding: number, tokenMs: Millis, now: Millis): readonly Millis[] {

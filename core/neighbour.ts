@@ -18,6 +18,8 @@ export class Neighbour {
   requestCount = 0;
   /** Chunks we are sending it. */
   uploadCount = 0;
+  /** We have verified a chunk that came from it: what it says it has is worth waiting for. */
+  hasGiven = false;
   /** Transfers from it in which no byte moved any more. */
   stallCount = 0;
   /** It said that it has no download slot free: no offer before this. */

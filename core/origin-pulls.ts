@@ -38,7 +38,7 @@ export class OriginPulls {
   leasesWanted(now: Millis): number {
     if (this.#refused || this.#backoffUntil > now) return 0;
     const waiting = this.leases.size - this.#holdings.downloads.fromOrigin;
-    return Math.max(0, Math.min(config.origin.pullsMax - this.leases.size, this.#holdings.lackedCount - waiting));
+    return Math.max(0, Math.min(config.origin.leasesMax - this.leases.size, this.#holdings.lackedCount - waiting));
   }
 
   /** When the next waiting lease may start; `undefined` if none waits or no pull is free. */
@@ -74,8 +74,9 @@ export class OriginPulls {
   /** A pull failed: try the lease again later, give it back, or give up the job. */
   failed(chunk: ChunkIndex, failure: ChunkFailure, now: Millis): JobFailure | undefined {
     const lease = this.leases.find(chunk);
-    if (lease) this.#retry(lease, now);
-    if (failure.kind === 'cancelled') return undefined;
+    // Stalled: the origin is silent on our way to it. Another agent may have a better one, and must not wait for us.
+    if (lease && failure.kind === 'cancelled') this.leases.giveBack(chunk);
+    else if (lease) this.#retry(lease, now);
     if (failure.kind === 'corrupt' || failure.kind === 'wrong-length') return this.#corrupt(chunk);
     if (failure.kind === 'refused' || failure.kind === 'gone') {
       const why = failure.kind === 'refused' ? failure.why : 'the object is gone';
@@ -83,6 +84,8 @@ export class OriginPulls {
       for (const held of this.leases.chunks) if (!this.#holdings.inFlight.has(held)) this.leases.giveBack(held);
       return undefined;
     }
+    // An origin that is silent stalls all pulls at one time: that is one failure.
+    if (failure.kind === 'cancelled' && now < this.#backoffUntil) return undefined;
     const backoffMs = Math.min(config.origin.retryMs * 2 ** this.#failuresInRow, config.origin.retryMsMax);
     this.#failuresInRow += 1;
     const askedMs = failure.kind === 'busy' ? (failure.retryAfterMs ?? 0) : 0;
@@ -101,21 +104,23 @@ export class OriginPulls {
   }
 
   /**
-   * Without a tracker every agent leases to itself chunks that no neighbour has or receives (`unseen`): at once if it
-   * stands first among itself and its neighbours in rendezvous order for the chunk, later by its place. Views that
-   * differ cost duplicates from the origin, never progress. With a tracker, but nobody who gives us anything (the only
-   * holder hangs, or all neighbours quarantine us), the same for `any` missing chunk.
+   * Without a tracker every agent leases to itself what is not left to others, at once if it stands first among itself
+   * and its neighbours in rendezvous order for the chunk, later by its place. Views that differ cost duplicates from the
+   * origin, never progress. Left is what a neighbour says it has or receives: any of the `neighbours`, or only the
+   * `givers` among them, whose word is proved. With nobody who gives us anything (the only holder hangs, or lies, or all
+   * neighbours quarantine us) left to `nobody` is any missing chunk.
    */
-  leaseToSelf(which: 'unseen' | 'any', sinceMs: Millis, now: Millis): void {
+  leaseToSelf(leftTo: 'neighbours' | 'givers' | 'nobody', sinceMs: Millis, now: Millis): void {
     if (this.#refused || this.#backoffUntil > now) return;
     const outstandingMax = this.#hood.neighbours.size > 0 ? config.lease.outstandingBase : config.origin.pullsMax;
     const others = this.#hood.neighbours.list.map(neighbour => agentHash(neighbour.entry.agentId));
     const self = agentHash(this.#settings.self);
     const ranksServed = Math.floor(sinceMs / config.announce.takeoverMs);
+    const isLeft = this.#isLeftTo(leftTo);
     for (const chunk of this.#holdings.have.missing()) {
       if (this.leases.size >= outstandingMax) return;
       if (!this.#holdings.lacks(chunk) || this.leases.find(chunk)) continue;
-      if (which === 'unseen' && this.#copies(chunk) > 0) continue;
+      if (isLeft(chunk)) continue;
       if (rendezvousRank(chunk, self, others) > ranksServed) continue;
       this.leases.addOwn(chunk, now);
     }
@@ -140,6 +145,13 @@ export class OriginPulls {
     const tries = (this.#corruptTries.get(chunk) ?? 0) + 1;
     this.#corruptTries.set(chunk, tries);
     return tries >= config.origin.corruptTriesMax ? { kind: 'origin-corrupt', chunk } : undefined;
+  }
+
+  #isLeftTo(leftTo: 'neighbours' | 'givers' | 'nobody'): (chunk: ChunkIndex) => boolean {
+    if (leftTo === 'nobody') return () => false;
+    if (leftTo === 'neighbours') return chunk => this.#copies(chunk) > 0;
+    const givers = this.#hood.neighbours.list.filter(neighbour => neighbour.hasGiven);
+    return chunk => givers.some(({ have, arriving }) => have.has(chunk) || arriving.has(chunk));
   }
 
   #copies(chunk: ChunkIndex): number {

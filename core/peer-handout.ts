@@ -12,7 +12,8 @@ export type PeerAsk = {
 };
 
 /**
- * The peers to hand to an announcer. Also notes at both ends that they will be neighbours.
+ * The peers to hand to an announcer, found among the first `peerDrawsMax` that are drawn. Also notes at both ends that
+ * they will be neighbours.
  *
  * A newcomer gets half of what it wants, drawn evenly: the rest comes at its top-up 100 ms later, when the others of
  * its burst have joined too. Preferring agents with few neighbours already then would hand it those who came last
@@ -21,14 +22,17 @@ export type PeerAsk = {
  * @param drawn       the live agents that may trade with it, itself included, each once and in random order
  * @param memberCount how many there are
  *
- * Cost: for a newcomer O(peers handed out); else up to O(memberCount), while few have room below the aim.
+ * Cost: O(peers handed out); O(peerDrawsMax) where few have room.
  */
 export function pickPeers(ask: PeerAsk, drawn: Iterable<AgentRow>, memberCount: number): readonly AgentRow[] {
   const limit = handoutSize(ask, memberCount - 1);
   if (limit === 0) return [];
   const preferred: AgentRow[] = [];
   const others: AgentRow[] = [];
+  let drawsLeft = config.tracker.peerDrawsMax;
   for (const candidate of drawn) {
+    drawsLeft -= 1;
+    if (drawsLeft < 0) break;
     if (!areUseful(ask.row, candidate) || candidate.expectedNeighbourCount >= neighboursMax) continue;
     const isPreferred = ask.isNewcomer || candidate.expectedNeighbourCount < neighboursAimed;
     if (isPreferred) preferred.push(candidate);

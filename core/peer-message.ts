@@ -4,6 +4,7 @@ import { config } from './config.ts';
 import { StarlingError } from './errors.ts';
 import { fromHex, toHex } from './hex.ts';
 import { type AgentId, type BootId, type ChunkIndex, parseAgentId, parseBootId, parseZone, type Zone } from './ids.ts';
+import { valid } from './valid.ts';
 
 /** How to reach one run of one agent. */
 export type PeerEntry = {
@@ -106,11 +107,4 @@ export function peerHelloJson(hello: PeerHello): unknown {
 function checkChunks(indices: readonly ChunkIndex[], chunkCount: number): void {
   const wrong = indices.find(chunk => chunk >= chunkCount);
   if (wrong !== undefined) throw new StarlingError('invalid-message', `chunk ${wrong} in a job of ${chunkCount}`);
-}
-
-function valid<T extends z.ZodMiniType>(schema: T, json: unknown, what: string): z.output<T> {
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new StarlingError('invalid-message', `${what} not understood: ${issue?.path.join('.')} ${issue?.message}`);
 }

@@ -159,22 +159,21 @@ export class ZoneTracker {
     isNewcomer: boolean,
     now: Millis,
   ): { readonly leases: readonly Lease[]; readonly leaseInMs: Millis | undefined } {
-    const free = this.#mayPull(row) ? this.#freeFor(row, returned) : [];
+    const free = this.#freeFor(row, returned);
+    if (free.length > 0 && !this.#mayPull(row)) return { leases: [], leaseInMs: undefined };
     if (free.length > 0 && now < this.#leasesFrom) return { leases: [], leaseInMs: this.#leasesFrom - now };
-    const { leasesWanted, ticketAt } = row;
+    const { leasesWanted, ticket } = row;
     const held = this.#ledger.heldCount(row.agentId);
-    const ask = { wanted: Math.min(leasesWanted, free.length), held, isNewcomer, ticketAt };
+    const ask = { wanted: Math.min(leasesWanted, free.length), held, isNewcomer, ticket };
     const starts = this.#clock.takeStarts(ask, this.#load, now);
     const leases = starts.map((startsAt, index) => this.#grant(free[index] as ChunkIndex, row, startsAt, now));
     assert(leases.length === 0 || this.#ledger.outstanding <= this.#clock.window(this.#tokenMs), 'window kept');
-    row.ticketAt = undefined;
+    row.ticket = undefined;
     if (free.length === leases.length) return { leases, leaseInMs: undefined };
     // It has its hands full: it asks again when one of its leases ends.
     if (leasesWanted === leases.length) return { leases, leaseInMs: config.lease.retryMs };
-    const queued = leases.length === 0 ? ask : { ...ask, ticketAt: undefined };
-    row.ticketAt = this.#clock.ticketFor(queued, this.#load, now);
-    const leaseInMs = Math.max(row.ticketAt - now - config.lease.tokenAheadMs, config.announce.gapMs);
-    return { leases, leaseInMs };
+    row.ticket = this.#clock.ticketFor(leases.length === 0 ? ask : { ...ask, ticket: undefined }, this.#load, now);
+    return { leases, leaseInMs: this.#clock.waitMs(row.ticket, this.#load, now) };
   }
 
   #grant(chunk: ChunkIndex, row: AgentRow, startsAt: Millis, now: Millis): Lease {
