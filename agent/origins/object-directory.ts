@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, type FileHandle, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, link, open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { config } from '../../core/config.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Bytes, Millis } from '../../core/ids.ts';
+import { makeDirectories } from '../disk/make-directories.ts';
 import { errorCode, fileFailure, isMissing } from './file-failure.ts';
 import { checkObjectKey, RESERVED_PREFIX } from './object-key.ts';
 
@@ -52,7 +53,7 @@ export class ObjectDirectory {
   /** Makes the directory, and the one for staging, if they are not there. */
   async prepare(): Promise<void> {
     try {
-      await mkdir(this.stagingPath, { recursive: true });
+      await makeDirectories(this.stagingPath);
       await access(this.stagingPath, constants.R_OK | constants.W_OK | constants.X_OK);
     } catch (cause) {
       throw fileFailure(cause, `preparing ${this.path} for writing`);
@@ -71,7 +72,7 @@ export class ObjectDirectory {
   async publish(stagedPath: string, key: string): Promise<'written' | 'exists'> {
     const path = this.#pathOf(key);
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeDirectories(dirname(path));
       await link(stagedPath, path);
       await this.#syncDirectories(dirname(path));
       return 'written';
