@@ -340,13 +340,14 @@ export const config = {
     /** Streams of one session that ended early; then it is replaced in the background, for node:http2 never gives back what they had queued (pitfall 1). */
     cancelsPerSessionMax: 256,
     /** HTTP/2 connection window where chunks come in. Never the brake (that is the stream window): the largest window x downloadsPerPeerMax. */
-    sessionWindowBytes: 16 * MiB,
+    sessionWindowBytes: 4 * MiB,
     /** HTTP/2 windows, of connection and stream, where only lines come in. */
     linkWindowBytes: 256 * 1024,
     /** HTTP/2 stream window for chunks before anything is measured; then agent/peers/stream-window.ts within Min and Max (20 Mbit/s: 32 KiB 1.13x, 256 KiB 1.21x). */
     streamWindowBytesStart: 256 * 1024,
     streamWindowBytesMin: 32 * 1024,
-    streamWindowBytesMax: 4 * MiB,
+    /** Also what one sender may leave in our memory: five of them at 4 MiB took an agent close to 200 MB. 1 MiB carries 8 Gbit/s at 1 ms, more than EC2 gives one flow. */
+    streamWindowBytesMax: 1 * MiB,
     /** Of a loaded round trip, what is believed to be path and event loop rather than our own queue. *guess* that gives 32 KiB where five flows share 20 Mbit/s. */
     roundTripSlackMs: 10,
     /** The window changes no sooner after its last change: evidence of before and after must not mix. *guess* */

@@ -51,8 +51,9 @@ export class LeaseQueue {
 
   /** Not usable: the tracker hears of it with the next announce and gives it to another agent. */
   giveBack(chunk: ChunkIndex): void {
+    // One of our own is no news for the tracker; without one nobody would ever take it from the list.
+    if (this.#byChunk.get(chunk)?.isOwn === false) this.#returned.push(chunk);
     this.#byChunk.delete(chunk);
-    this.#returned.push(chunk);
   }
 
   /** What to tell the tracker as returned; told once. */

@@ -7,7 +7,7 @@ export const MANIFEST_FORMAT = 'starling-manifest/1';
  * by SHA-256 is the job's digest.
  *
  * The bytes of the job are its chunks, back to back, in one object of the origin: chunk `i` starts there at the sum of
- * the lengths before it (`chunkOffset`). All chunks are `chunkLengthBytes` long, but the last one of each large file
+ * the lengths before it (`chunkOffsets`). All chunks are `chunkLengthBytes` long, but the last one of each large file
  * and of the packed small files, which may be shorter. No chunk is empty: a job without bytes has no chunks.
  */
 export type Manifest = {
