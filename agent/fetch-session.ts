@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { flowsPerLink } from '../core/agent-settings.ts';
 import { AgentState } from '../core/agent-state.ts';
-import { config } from '../core/config.ts';
 import { StarlingError } from '../core/errors.ts';
 import { parseBootId } from '../core/ids.ts';
 import type { PeerEntry } from '../core/peer-message.ts';
@@ -112,7 +112,7 @@ export class FetchSession {
       self: self.agentId,
       chunkCount: manifest.chunks.length,
       tracker: tracker ? ('expected' as const) : ('none' as const),
-      flowsPerLink: config.exchange.flowsPerLink,
+      flowsPerLink: flowsPerLink(linkBytesPerSecond),
     };
     const state = new AgentState(settings, store.have, now(), seededRng(randomBytes(4).readInt32LE()));
     const originChunks = new OriginChunks(origin, manifest);

@@ -14,6 +14,11 @@ export type AgentSettings = {
   readonly flowsPerLink: number;
 };
 
+/** `undefined`: nothing is known of the link, and one flow is taken to fill it. */
+export function flowsPerLink(linkBytesPerSecond: number | undefined): number {
+  return Math.max(1, Math.ceil((linkBytesPerSecond ?? 0) / config.exchange.flowBytesPerSecondMax));
+}
+
 /** Uploads, and downloads from peers, at one time (design section 5.4). */
 export function slotCount(flowsPerLink: number): number {
   const { slotsPerFlowPercent, slotsSpare } = config.exchange;

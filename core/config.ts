@@ -80,8 +80,8 @@ export const config = {
     goodbyeMs: 1_000,
   },
   exchange: {
-    /** Where nothing is known of the machine's link: one flow fills it. */
-    flowsPerLink: 1,
+    /** What one flow gets at most: 5 Gbit/s on EC2 outside a cluster placement group (field/theory.md 3.5). */
+    flowBytesPerSecondMax: 625_000_000,
     /**
      * Chunks sent at one time, and chunks received from peers at one time: flows that fill the link x this / 100, and so
      * many more. As many one way as the other: with sender offers 60 machines took 1.115 (U,D = 12,14), 1.063 (14,14),
