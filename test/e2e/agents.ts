@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, vi } from 'vitest';
 import * as z from 'zod/mini';
 import { openOrigin } from '../../agent/origins/open-origin.ts';
 import { publish } from '../../agent/publish.ts';
@@ -23,8 +23,9 @@ export const CHUNK_BYTES = 128 * KiB;
 export const MAIN = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
 /** Halves what it costs to start a process, which is most of what these tests cost. */
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/starling-e2e', import.meta.url));
-/** Longer than anything here takes on a busy machine; what is waited for is an event, and this only bounds it. */
-const WAIT_MS = 45_000;
+/** Longer than anything here takes on a machine ten times too busy; what is waited for is an event, this only bounds it. */
+const WAIT_MS = 90_000;
+vi.setConfig({ testTimeout: 2 * WAIT_MS, hookTimeout: 2 * WAIT_MS });
 
 const optionalNumber = z.optional(z.number());
 const optionalText = z.optional(z.string());

@@ -7,9 +7,10 @@ import { listTree, sampleBytes, writeSample } from './trees.ts';
 const origin = sharedOrigin();
 const SMALL_FILES = 10_000;
 
-test('a file without bytes', async () => {
+test('a file without bytes, and executable', async () => {
   const world = await World.open(onTestFinished);
   await writeFile(world.path('source'), '');
+  await chmod(world.path('source'), 0o755);
 
   expect(await publishedAndFetched(world, 'empty')).toBe(0);
 });
