@@ -18,6 +18,7 @@ import { ownAddressTowards } from './own-address.ts';
 import { peerToken } from './peer-token.ts';
 import { Http2PeerTransport } from './peers/http2-peer-transport.ts';
 import { TrackerClient } from './tracker-client.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 const ALL_ADDRESSES = '0.0.0.0';
 const LOOPBACK_HOST = '127.0.0.1';
@@ -86,7 +87,7 @@ export class FetchSession {
     try {
       if (destination.kind === 'partial') {
         this.#enter('fetching');
-        await orAborted(driver.completed, this.#leaving.signal);
+        await unlessAborted(this.#leaving.signal, driver.completed);
         this.#enter('placing');
         await destination.place();
         place({ kind: 'fetched', manifest: job.manifest, placedAfterMs: this.#watch.elapsedMs });
@@ -167,14 +168,5 @@ export class FetchSession {
 function interrupted({ dest, job }: FetchOptions): StarlingError {
   return new StarlingError('interrupted', `interrupted while fetching job ${job}`, {
     next: `run the same command again: it goes on where it was (${dest}.starling-partial)`,
-  });
-}
-
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }

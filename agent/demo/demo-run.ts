@@ -14,6 +14,7 @@ import { silentLog } from '../event-log.ts';
 import type { OriginServer } from '../origin-server/origin-server.ts';
 import { openOrigin } from '../origins/open-origin.ts';
 import { publish } from '../publish.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import { DemoAgent } from './demo-agent.ts';
 import type { DemoScene } from './demo-picture.ts';
 import type { AgentReport, DemoReport } from './demo-report.ts';
@@ -265,13 +266,4 @@ function reportOf(agent: DemoAgent, fault: string | undefined): AgentReport {
   const { name, doneAfterMs, peakRssBytes, counters } = agent;
   const { bytesFromOrigin, bytesFromPeers, duplicateBytes } = counters;
   return { name, doneAfterMs, bytesFromOrigin, bytesFromPeers, duplicateBytes, peakRssBytes, fault };
-}
-
-function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }

@@ -19,6 +19,8 @@ const TOP = join(import.meta.dirname, '..', '..');
 const OWN_FILES = ['test/house/house-rules.ts', 'test/house/tidy.test.ts'];
 const sources = ROOMS.flatMap(room => sourcesUnder(room));
 
+type Lock = { readonly packages: Record<string, { readonly optionalDependencies?: Record<string, string> }> };
+
 describe('the house rules see a breach', () => {
   test.each([
     ['core/x.ts', "import { readFile } from 'node:fs/promises';"],
@@ -127,6 +129,15 @@ describe('the whole tree', () => {
     const hosts = new Set([...lock.matchAll(/"resolved": "(\w+:\/\/[^/]+)\//g)].map(match => match[1]));
 
     expect([...hosts].filter(host => host !== 'https://registry.npmjs.org')).toEqual([]);
+  });
+
+  test('locks the packages of every platform: npm ci refuses a lock that lacks one', () => {
+    const lock: Lock = JSON.parse(readFileSync(join(TOP, 'package-lock.json'), 'utf8'));
+    const wanted = Object.values(lock.packages).flatMap(({ optionalDependencies = {} }) =>
+      Object.keys(optionalDependencies),
+    );
+
+    expect(wanted.filter(name => lock.packages[`node_modules/${name}`] === undefined)).toEqual([]);
   });
 
   test('tells no folders of one machine in its documents', () => {
