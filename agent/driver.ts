@@ -95,7 +95,8 @@ export class Driver implements PeerEvents {
 
   /** Tell the tracker that we go; waits for its answer, but not for long. */
   async sayGoodbye(): Promise<void> {
-    if (!this.#parts.tracker || this.#isStopped) return;
+    if (!this.#parts.tracker) return;
+    if (this.#isStopped) return this.#sayThatWeFailed(this.#parts.tracker);
     this.#goodbye = Promise.withResolvers<void>();
     const timer = setTimeout(this.#goodbye.resolve, config.linger.goodbyeMs);
     this.feed({ kind: 'leave' });
@@ -290,6 +291,26 @@ export class Driver implements PeerEvents {
       default:
         return unreachable(outcome);
     }
+  }
+
+  /** Core has ended; its leases need not wait until somebody reports us lost. */
+  async #sayThatWeFailed(tracker: TrackerClient): Promise<void> {
+    const announce: Announce = {
+      ...this.#parts.announceBase,
+      ...this.#parts.self(),
+      state: 'left',
+      have: this.#parts.state.have,
+      pulling: [],
+      returned: [],
+      leasesWanted: 0,
+      starving: [],
+      lost: [],
+      peersWanted: 0,
+      neighbourCount: 0,
+      progress: this.#progress(),
+    };
+    // Whatever it answers: there is nothing more to do about it.
+    await tracker.announce(announce, AbortSignal.timeout(config.linger.goodbyeMs));
   }
 
   #progress(): Announce['progress'] {

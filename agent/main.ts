@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { enableCompileCache } from 'node:module';
 import process from 'node:process';
 import { isNodeTooOld, NODE_VERSION_MIN } from './node-version.ts';
 import { keepYoungHeapSmall } from './young-heap.ts';
@@ -20,6 +21,8 @@ async function run(): Promise<number> {
     return 2;
   }
   keepYoungHeapSmall();
+  // In the system's temporary directory: the second start costs half of the first, which strips types or parses the bundle.
+  enableCompileCache();
   // Only now: an old Node fails while it loads what this imports.
   const { runCommandLine } = await import('./command-line.ts');
   return runCommandLine(process.argv.slice(2));

@@ -119,9 +119,9 @@ export const config = {
   },
   origin: {
     /** Pulls from the origin one agent keeps going. S3 gives 85-90 MB/s a connection (field/theory.md 3.3). */
-    pullsMax: 32,
+    pullsMax: 16,
     /** Leases one agent holds: some beyond its pulls, so that none of them waits for the tracker's round trip. */
-    leasesMax: 48,
+    leasesMax: 24,
     /** Tries of one chunk whose bytes from the origin have the wrong hash before the job fails. */
     corruptTriesMax: 3,
     /** Wait before a chunk is asked of the origin again after a failure; doubles, with jitter, up to the maximum. */
