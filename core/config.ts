@@ -101,6 +101,8 @@ export const config = {
     declineBackoffMs: 20,
     /** A transfer in which no byte moved for so long is given up and its sender quarantined. A busy loop or a full link pauses for less. *guess* */
     stalledMs: 5000,
+    /** Added to it for a chunk that its sender only passes on: the verdict on the sender's own source comes first. Ten looks (`housekeepingMs`). */
+    passedOnGraceMs: 1000,
     /** At most one `chunk-progressed` an interval and transfer; `stalledMs` is judged by it. */
     progressIntervalMs: 250,
     /** Quarantine after a bad chunk from a sender that said it had verified it: for good, as far as one job goes. */

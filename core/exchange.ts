@@ -174,7 +174,7 @@ export class Exchange {
   housekeep(now: Millis): void {
     this.#isExhausted = false;
     for (const download of this.#holdings.downloads) {
-      if (!download.cancelled && now - download.progressedAt >= config.exchange.stalledMs) this.#stalled(download, now);
+      if (!download.cancelled && now - download.progressedAt >= stallLimitMs(download)) this.#stalled(download, now);
     }
     for (const neighbour of this.#hood.neighbours.list) this.#expireOffers(neighbour, now);
     for (const upload of this.#uploads.expire(now - config.exchange.offerTimeoutMs)) this.#freed(upload);
@@ -311,4 +311,9 @@ export class Exchange {
       if (chunk !== undefined) this.#request(neighbour, chunk, now);
     }
   }
+}
+
+/** A sender that waits for its own source is given time to say so first (`gone`), and is then not blamed for it. */
+function stallLimitMs(download: Download): Millis {
+  return config.exchange.stalledMs + (download.passedOn ? config.exchange.passedOnGraceMs : 0);
 }

@@ -193,6 +193,27 @@ describe('a peer that does wrong', () => {
   });
 });
 
+describe('a peer that passes on what does not come', () => {
+  it('has the time to say so before it is given up', () => {
+    const state = newState('expected', []);
+    state.handle({ kind: 'woke' }, 0);
+    state.handle({ kind: 'peer-connected', hello: helloOf(b, []) }, 1);
+    state.handle({ kind: 'peer-said', peer: b, message: { kind: 'offer', chunk: 1 } }, 2);
+    state.handle({ kind: 'chunk-progressed', chunk: 1, source: fromB, passedOn: true }, 3);
+
+    const { stalledMs, passedOnGraceMs, housekeepingMs } = config.exchange;
+    const waiting = state.handle({ kind: 'woke' }, 3 + stalledMs + housekeepingMs);
+    expect(kinds(waiting)).not.toContain('cancel-transfer');
+    const told = state.handle({ kind: 'chunk-failed', chunk: 1, source: fromB, failure: { kind: 'gone' } }, 5200);
+    expect(kinds(told)).not.toContain('note-quarantine');
+
+    state.handle({ kind: 'peer-said', peer: b, message: { kind: 'offer', chunk: 2 } }, 5300);
+    state.handle({ kind: 'chunk-progressed', chunk: 2, source: fromB, passedOn: true }, 5301);
+    const late = state.handle({ kind: 'woke' }, 5301 + stalledMs + passedOnGraceMs);
+    expect(kinds(late)).toContain('cancel-transfer');
+  });
+});
+
 describe('an origin that does wrong', () => {
   it('fails the job when its bytes have the wrong hash again and again, and names the chunk', () => {
     const state = newState('none', []);
