@@ -43,7 +43,7 @@ test('it distributes a directory of ours, tells about each agent, and keeps the 
 test('interrupted while the agents work, it stops them, cleans up, and ends with 130', async () => {
   const dir = await temporaryDirectory();
 
-  const { exitCode, stdout, stderr } = await agentCommand(['demo', '--agents', '2', '--size', '256MiB', '--dir', dir], {
+  const { exitCode, stdout, stderr } = await agentCommand(['demo', '--agents', '2', '--size', '1GiB', '--dir', dir], {
     onOutput: (text, kill) => {
       if (text.includes('fetching: ')) kill('SIGINT');
     },
@@ -59,7 +59,7 @@ test('interrupted while the agents work, it stops them, cleans up, and ends with
 test('killed, it leaves no agent alive', async () => {
   const dir = await temporaryDirectory();
 
-  await agentCommand(['demo', '--agents', '2', '--size', '256MiB', '--dir', dir], {
+  await agentCommand(['demo', '--agents', '2', '--size', '1GiB', '--dir', dir], {
     onOutput: (text, kill) => {
       if (text.includes('fetching: ')) kill('SIGKILL');
     },
