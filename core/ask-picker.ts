@@ -1,4 +1,4 @@
-import { popCount } from './chunk-set.ts';
+import { lowestBit, popCount } from './chunk-set.ts';
 import type { Holdings } from './holdings.ts';
 import type { ChunkIndex } from './ids.ts';
 import type { Neighbour } from './neighbour.ts';
@@ -22,7 +22,7 @@ export function pickAsk(holdings: Holdings, neighbour: Neighbour, rng: Rng): Chu
       continue;
     }
     for (; left > 0; left -= 1) word &= word - 1;
-    return index * 32 + (31 - Math.clz32(word & -word));
+    return index * 32 + lowestBit(word);
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { type ChunkSet, popCount } from './chunk-set.ts';
+import { type ChunkSet, lowestBit, popCount } from './chunk-set.ts';
 import type { ChunkIndex, Millis } from './ids.ts';
 import type { Neighbour } from './neighbour.ts';
 import type { NeighbourSet } from './neighbour-set.ts';
@@ -92,5 +92,5 @@ function nthLacked(offerable: ChunkSet, neighbour: Neighbour, position: number):
     word = lackedWord(offerable, neighbour, index);
   }
   for (; left > 0; left -= 1) word &= word - 1;
-  return index * 32 + (31 - Math.clz32(word & -word));
+  return index * 32 + lowestBit(word);
 }
